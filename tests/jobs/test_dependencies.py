@@ -200,6 +200,11 @@ def test_a_full_disk_at_the_start_of_a_worker_leaves_no_job(
         launch_chain(layout, [*steps, ("apply", {"run": "b", "tomograms": ["other"]}, (0,))])
     assert [folder.name for folder in layout.jobs.iterdir()] == ["1"]
     becomes(find_job(layout, "1"), JobState.DONE)
+    stopped = create_job(layout, "apply", "b", {"run": "b", "tomograms": ["cell"]})
+    stopped.set_state(JobState.STOPPED)
+    with pytest.raises(OSError, match="No space left"):
+        launch.resume(stopped)
+    assert stopped.state() is JobState.STOPPED
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ from tomoseg_tui.jobs.slurm.commands import require_command
 from tomoseg_tui.jobs.slurm.submit import is_in_slurm, kill_in_slurm, stop_in_slurm, submit_job
 from tomoseg_tui.project.layout import ProjectLayout
 from tomoseg_tui.project.project_settings import SlurmSettings
-from tomoseg_tui.project.records import now
+from tomoseg_tui.project.records import now, write_record
 
 START_SECONDS = 30.0
 """Time for a worker to acquire its claim; it has not started if it takes longer."""
@@ -168,7 +168,11 @@ def resume(job: Job, *, at_once: bool = False, slurm: SlurmSettings | None = Non
     if not state.can_resume:
         raise AlreadyRunningError(f"Job {job.id} is {state}.", f"Stop it first: tomoseg jobs stop {job.id}")
     requeue(job, record, at_once=at_once, slurm=slurm, here=here)
-    start_worker(job)
+    try:
+        start_worker(job)
+    except OSError:  # the disk is full: the job stays as it was, if that can be written
+        write_record(job.record_file, record)
+        raise
     return True
 
 
