@@ -96,6 +96,19 @@ async def test_unfinished_tiles_for_the_chosen_feature_come_first(small_project:
         assert titles == ["E membrane", "* all features", "M microtubule", "* all features"]
 
 
+async def test_another_feature_goes_to_its_first_tile_to_do(small_project: Project, make_app: MakeApp) -> None:
+    """Else the next key would paint it on a tile of another feature."""
+    async with annotating(make_app(small_project, tab="annotate")) as (pilot, tab):
+        await go_to(pilot, tab, ANNOTATED)
+        await pilot.press("f")  # membrane has no tile to do, and this one is not a tile of it
+        await until(pilot, lambda: tab.query_one(TileList).row_key == NEGATIVE.id)
+        await pilot.press("F")
+        await until(pilot, lambda: tab.query_one(TileList).row_key == WANTED.id)
+        await go_to(pilot, tab, ANNOTATED)
+        await pilot.press("F")  # all features: the tile stays
+        assert tab.query_one(TileList).row_key == ANNOTATED.id
+
+
 async def test_a_tile_is_shown_with_its_pixels_and_its_annotation(small_project: Project, make_app: MakeApp) -> None:
     async with annotating(make_app(small_project, tab="annotate")) as (pilot, tab):
         await go_to(pilot, tab, ANNOTATED)
@@ -255,10 +268,10 @@ async def test_an_external_change_is_shown_without_moving_the_cursor(small_proje
         add_feature(small_project, "actin")
         small_project.layout.tile_state(NEGATIVE, "actin").write_text('{"state": "wanted", "at": ""}')
         await until(pilot, lambda: app.snapshot is not None and "actin" in app.snapshot.features)
+        assert tab.query_one(TileList).row_key == ANNOTATED.id
         await pilot.press("f", "f")
         assert tab.query_one("#annotate-left").border_title == "A actin"
         await until(pilot, lambda: ids(tab)[0] == NEGATIVE.id)
-        assert tab.query_one(TileList).row_key == ANNOTATED.id
 
 
 async def test_an_unreadable_annotation_is_reported_with_its_fix(small_project: Project, make_app: MakeApp) -> None:

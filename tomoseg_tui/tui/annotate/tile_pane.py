@@ -131,10 +131,15 @@ class TilePane(Horizontal):
         return self.query_one(TileList).select(tile_id)
 
     def next_feature(self, step: int) -> None:
-        """Choose the next feature; after the last one, all of them."""
+        """Choose the next feature, and go to its first tile to do; after the last one, choose all of them."""
         choices = (*self.features, None)
         self.feature = choices[(choices.index(self.feature) + step) % len(choices)]
         self.show_list()
+        first = next(iter(self.tiles.values()), None)  # tiles to do are listed first
+        if self.feature is not None and first is not None:
+            is_to_do = first.state_of(self.feature) is FeatureState.WANTED
+            if is_to_do or self.tile is None or self.tile.state_of(self.feature) is None:
+                self.query_one(TileList).select(first.location.id)
 
     # The tile under the cursor
 
