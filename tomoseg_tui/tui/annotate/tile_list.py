@@ -5,6 +5,7 @@ from functools import partial
 
 from rich.text import Text
 
+from tomoseg_tui.core.names import ANY_FEATURE
 from tomoseg_tui.core.tiles import FeatureState, Tile
 from tomoseg_tui.tui.widgets.table import Table
 
@@ -22,8 +23,9 @@ _STYLES = {FeatureState.WANTED: "bold", FeatureState.ANNOTATED: "", FeatureState
 
 def state_for(tile: Tile, features: Sequence[str]) -> FeatureState | None:
     """Return the state of a tile for the chosen features: to do if any is, else done, none or nothing."""
-    states = {tile.state_of(feature) for feature in features}
-    return next(state for state in STATE_ORDER if state in states or state is None)
+    # from the few states of the tile, not from all features; `*` stands for none of any and never outdoes another
+    states = {state for feature, state in tile.states.items() if feature in features or feature == ANY_FEATURE}
+    return next((state for state in STATE_ORDER if state in states), None) if features else None
 
 
 def sort_by_state(tiles: Sequence[Tile], features: Sequence[str]) -> list[Tile]:
