@@ -617,7 +617,7 @@ class Tally:
     findings: list[str] = field(default_factory=list)
 
 
-def walk_randomly(seed: int, *, seconds: float, walks: int = sys.maxsize, kill_share: float = 0.6) -> Tally:
+def walk_randomly(seed: int, *, seconds: float, walks: int = sys.maxsize, kill_share: float = 0.8) -> Tally:
     """Walk with one seed after the other until the time is up; print each finding and how it was reached."""
     tally, until = Tally(), time.monotonic() + seconds
     with tempfile.TemporaryDirectory(prefix="tomoseg_walks.") as scratch:
