@@ -236,7 +236,7 @@ async def test_a_too_small_terminal_is_reported_until_it_grows(small_project: Pr
         await open_tab(pilot, 3)
         await pilot.resize_terminal(60, 20)
         await until(pilot, lambda: isinstance(app.screen, TooSmall))
-        assert "tomoseg needs 80 x 24 characters" in prose_on(pilot)
+        assert "has 60 x 20 characters, tomoseg needs 80 x 22." in prose_on(pilot)
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: not isinstance(app.screen, TooSmall))
         assert "alpha" in words_on(pilot)
@@ -245,9 +245,29 @@ async def test_a_too_small_terminal_is_reported_until_it_grows(small_project: Pr
 async def test_it_starts_in_a_terminal_that_is_too_small(small_project: Project, make_app: MakeApp) -> None:
     app = make_app(small_project, tab="annotate")
     async with app.run_test(size=(60, 20)) as pilot:
-        await until(pilot, lambda: "tomoseg needs 80 x 24" in prose_on(pilot))
+        await until(pilot, lambda: "tomoseg needs 80 x 22" in prose_on(pilot))
         await pilot.resize_terminal(120, 40)
         await until(pilot, lambda: "alpha" in words_on(pilot))
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
+async def test_a_terminal_that_is_too_small_can_be_left(small_project: Project, make_app: MakeApp, key: str) -> None:
+    app = make_app(small_project)
+    async with app.run_test(size=(79, 22)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, TooSmall))
+        await pilot.press(key)
+        await until(pilot, lambda: app._exit)
+
+
+async def test_below_a_status_line_of_tmux_it_has_room(
+    small_project: Project, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMUX", "/tmp/tmux,1,0")
+    app = make_app(small_project, tab="annotate")
+    async with app.run_test(size=(80, 22)) as pilot:
+        await until(pilot, lambda: "alpha" in words_on(pilot))
+        await pilot.resize_terminal(80, 21)
+        await until(pilot, lambda: "tmux set status off" in prose_on(pilot))
 
 
 @pytest.mark.slow

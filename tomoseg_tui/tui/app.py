@@ -18,6 +18,7 @@ from textual.containers import Container
 from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.screen import ModalScreen, Screen
+from textual.widget import MountError
 from textual.widgets import ContentSwitcher, Static
 
 from tomoseg_tui.jobs.notifications import terminal_notification
@@ -47,15 +48,25 @@ TABS = {
     "jobs": ("Jobs", "jobs.jobs_tab", "JobsTab"),
 }
 """Title, module and class of each tab. A module is imported when its tab is first opened, because it imports numpy."""
-MIN_SIZE = (80, 24)
-"""The smallest supported terminal, columns and rows."""
+MIN_SIZE = (80, 22)
+"""The smallest supported terminal, columns and rows: 80 x 24 without the status lines of tmux and screen."""
 
 
 class TooSmall(ModalScreen[None]):
     """A line that asks for a larger terminal. It covers everything until the terminal is large enough."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q,ctrl+q", "app.quit", "Quit", show=False)]
+
     def compose(self) -> ComposeResult:
-        yield Static("tomoseg needs 80 x 24 characters; this terminal is smaller. Enlarge it.", id="too-small")
+        yield Static(id="too-small", markup=False)
+
+    def on_resize(self, event: Resize) -> None:
+        """Say what is there and what is needed."""
+        tmux = " tmux takes a line or two; it gives them back with: tmux set status off." * bool(os.environ.get("TMUX"))
+        self.query_one(Static).update(
+            f"This terminal has {event.size.width} x {event.size.height} characters, tomoseg needs "
+            f"{MIN_SIZE[0]} x {MIN_SIZE[1]}. Enlarge it, or press q to quit; jobs continue.{tmux}"
+        )
 
 
 class Palette(CommandPalette):
@@ -131,8 +142,8 @@ class TomosegApp(JobApp):
         self._watcher.stop()
 
     def _handle_exception(self, error: Exception) -> None:
-        """Ignore that a late message looks for a widget which is gone, while the program ends."""
-        if self.is_running or not isinstance(error, NoMatches):
+        """Ignore, while the program ends, that a late message looks for a widget which is gone, or fills one."""
+        if self.is_running or not isinstance(error, NoMatches | MountError):
             super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
@@ -215,7 +226,9 @@ class TomosegApp(JobApp):
         self.push_screen(Help(title, bindings, str(config_file()), help_text))
 
     def action_show_quit_hint(self) -> None:
-        """Show how to quit; ctrl+c does not end the program."""
+        """Show how to quit; ctrl+c does not end the program, unless there is no room for a hint."""
+        if isinstance(self.screen, TooSmall):
+            self.exit()
         self.notify("q quits tomoseg; jobs continue.", timeout=3)
 
     def action_quit_program(self) -> None:
