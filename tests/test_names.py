@@ -85,3 +85,9 @@ def test_no_name_has_a_word_that_must_be_decoded() -> None:
 )
 def test_names_are_split_into_words(name: str, words: set[str]) -> None:
     assert words_of(name) == words
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """Pytest imports a test file by its name alone."""
+    files = Counter(file.name for file in Path(__file__).parent.rglob("test_*.py"))
+    assert [name for name, count in files.items() if count > 1] == []
