@@ -229,7 +229,8 @@ class TomosegApp(JobApp):
         """Show how to quit; ctrl+c does not end the program, unless there is no room for a hint."""
         if isinstance(self.screen, TooSmall):
             self.exit()
-        self.notify("q quits tomoseg; jobs continue.", timeout=3)
+        else:
+            self.notify("q quits tomoseg; jobs continue.", timeout=3)
 
     def action_quit_program(self) -> None:
         """Quit at once if no job runs and everything is on disk; else ask, naming what continues or would be lost."""
