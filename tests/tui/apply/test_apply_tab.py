@@ -170,7 +170,7 @@ async def test_the_dialog_shows_errors_and_starts_nothing(
     started = keep_starts(app, monkeypatch)
     async with applying(app) as (pilot, _):
         dialog = await start(pilot, z="20:30")
-        assert "does not fit" in price(dialog)
+        await until(pilot, partial(says, dialog, "does not fit"))
         await pilot.press("enter")
         assert pilot.app.screen is dialog
         wrong = (("workers", "0", "Workers"), ("device", "gpu:x", "gpu:x"), ("tta", "3", "1, 4 or 8"))
